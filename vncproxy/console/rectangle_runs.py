@@ -21,7 +21,7 @@ from vncproxy.rfb.server_events import (
     UpdateStarted,
 )
 from vncproxy.rfb.tight import TightLayout
-from vncproxy.rfb.tight_streams import STEP_BYTES, InflatedTight
+from vncproxy.rfb.tight_streams import STEP_BYTES, FreshStreams, InflatedTight
 
 _SMALL_BYTES = 8 << 10
 """A Raw rectangle of so many pixels' bytes is rather copied than cut through."""
@@ -109,15 +109,15 @@ class RectangleRun:
         return self._parts
 
     def restarted(self) -> Wires:
-        """As viewers get them who missed earlier ones; made for the first of those.
-
-        Each is small enough for `InflatedTight.restart`.
-        """
+        """As viewers get them who missed earlier ones; made for the first of those."""
         if self._restarted is None:
+            sizes = [len(pixels) for pixels in self._pixels if pixels is not None]
+            streams = FreshStreams(sum(sizes), max(sizes, default=0))
             wires = list(self.wires.each)
-            for place, part in enumerate(self.parts()):
-                if part is not None and part.layout.zlib:
-                    wires[place] = wires[place][:_HEADER_BYTES] + part.inflated.restart()
+            for place, rect in enumerate(self.rects):
+                if rect.tight is not None:
+                    data = streams.data(rect.data, rect.tight, self._pixels[place])
+                    wires[place] = wires[place][:_HEADER_BYTES] + data
             self._restarted = Wires(wires)
         return self._restarted
 

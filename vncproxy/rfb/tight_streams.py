@@ -176,6 +176,50 @@ class StatelessTight:
                 self._inflaters[stream] = None
 
 
+class FreshStreams:
+    """Deflates rectangles in a row, for viewers that missed earlier ones and get all of these.
+
+    The first that uses a stream resets it, and the next ones go on from there: that costs half of
+    what `InflatedTight.restart` costs for each of them, and is shorter.
+    """
+
+    __slots__ = ("_compressors", "_largest_bytes", "_size_bytes")
+
+    def __init__(self, size_bytes: int, largest_bytes: int) -> None:
+        """Begin with the first.
+
+        Args:
+            size_bytes: Of all their pixels.
+            largest_bytes: Of one's, `STEP_BYTES` at most: what they deflate to isn't bounded here.
+        """
+        self._size_bytes = size_bytes
+        self._largest_bytes = largest_bytes
+        self._compressors: dict[int, zlib._Compress] = {}
+
+    def data(self, data: bytes, layout: TightLayout, pixels: bytes | None) -> bytes:
+        """The next rectangle's data, as they get it.
+
+        Args:
+            data: Everything after its 12-byte header.
+            layout: What `data` holds.
+            pixels: As `StatelessTight.inflate` gave them.
+        """
+        if layout.resets:
+            # The viewer's decoder resets them, too.
+            for stream in range(_STREAMS):
+                if layout.resets >> stream & 1:
+                    self._compressors.pop(stream, None)
+        if pixels is None:
+            return data
+        head, stream = data[: layout.length_at], layout.stream
+        if (compressor := self._compressors.get(stream)) is None:
+            compressor = _compressor(_FAST, self._size_bytes, self._largest_bytes)
+            self._compressors[stream] = compressor
+            head = with_resets(head, 1 << stream, layout.control_at)
+        deflated = compressor.compress(pixels) + compressor.flush(zlib.Z_SYNC_FLUSH)
+        return b"".join((head, compact_length(len(deflated)), deflated))
+
+
 class Inflation:
     """A large rectangle that is inflated in steps, and none of whose pixels are kept."""
 
@@ -268,12 +312,17 @@ def _stored(pixels: bytes) -> list[bytes | memoryview]:
 
 def _deflate(pixels: bytes) -> bytes:
     for level in (_FAST, _SMALL):
-        memory_level = _SMALL_MEMORY_LEVEL if len(pixels) <= _SMALL_BYTES else zlib.DEF_MEM_LEVEL
-        compressor = zlib.compressobj(level, zlib.DEFLATED, _window_bits(len(pixels)), memory_level)
+        compressor = _compressor(level, len(pixels), len(pixels))
         deflated = compressor.compress(pixels) + compressor.flush(zlib.Z_SYNC_FLUSH)
         if len(deflated) < COMPACT_LIMIT:
             return deflated
     raise ValueError(f"{len(pixels)} bytes of pixels that deflate to 4 MiB or more")
+
+
+def _compressor(level: int, size_bytes: int, largest_bytes: int) -> zlib._Compress:
+    """For so much in all, of which so much comes at once at most."""
+    memory_level = _SMALL_MEMORY_LEVEL if largest_bytes <= _SMALL_BYTES else zlib.DEF_MEM_LEVEL
+    return zlib.compressobj(level, zlib.DEFLATED, _window_bits(size_bytes), memory_level)
 
 
 def _window_bits(size: int) -> int:

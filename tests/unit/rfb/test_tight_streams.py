@@ -14,6 +14,7 @@ from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.tight import TightLayout, compact_length, layout
 from vncproxy.rfb.tight_streams import (
     STEP_BYTES,
+    FreshStreams,
     InflatedTight,
     Inflation,
     StatelessTight,
@@ -355,3 +356,23 @@ def test_what_does_not_deflate_fast_is_deflated_well(monkeypatch: pytest.MonkeyP
     found = done(StatelessTight().begin(data, seen(data), restart=True))
     with pytest.raises(ValueError, match="weren't kept"):
         found.restart()
+
+
+def test_streams_that_begin_afresh_go_on() -> None:
+    """Who missed all before gets each rectangle's pixels; what the server resets, they do, too."""
+    server, viewer = Server(), Viewer()
+    stateless, streams = StatelessTight(), FreshStreams(10 * SIZE, SIZE)
+    bits: list[int] = []
+    for number in range(10):
+        pixels = picture(number)
+        data = server.rectangle(number % 2, pixels, resets=2 if number == 5 else 0)
+        fresh = streams.data(data, seen(data), stateless.inflate(data, seen(data)))
+        bits.append(fresh[0] & 15)
+        assert viewer.pixels(fresh) == pixels
+    assert bits == [1, 2, 0, 0, 0, 2, 0, 0, 0, 0]
+    fill = b"\x81abc"
+    assert streams.data(fill, seen(fill), None) == fill
+    data = server.rectangle(0, pixels)
+    again = streams.data(data, seen(data), pixels)
+    assert again[0] & 15 == 1, "the fill has reset it"
+    assert viewer.pixels(again) == pixels
