@@ -70,7 +70,7 @@ async def there_and_back(
             await change()
             await sees(viewer, truth, tolerance)
         assert setup.cloud.messages["set-pixel-format"] == 7
-        assert dials(setup) == ["accepted"]
+        assert dials(setup) == ["accepted"], setup.events
 
 
 @pytest.mark.parametrize("encodings", [KNOWN, AHEAD])
