@@ -195,10 +195,10 @@ class Keepalive:
             height: As `width`.
         """
         self._off_screen = not self._held.pointer_within(width, height)
-        pointer = self._held.last_pointer
-        if self.kind is KeepaliveClass.KEY:
+        kind, pointer = self.kind, self._held.last_pointer
+        if kind is KeepaliveClass.KEY:
             return key_event(True, self._keysym) + key_event(False, self._keysym)
-        if self.kind is KeepaliveClass.POINTER and pointer is not None:
+        if kind is KeepaliveClass.POINTER and pointer is not None:
             return pointer
         return update_request(True, 0, 0, width, height)
 
