@@ -167,6 +167,9 @@ class SoakConsole:
         """A session of this instance ended at the cloud."""
         self.note(f"the link ended: {reason}")
         self.is_frozen = False
+        if not any(page.is_on for page in self.pages):
+            # As the console, perhaps, for want of viewers: the next one counts anew.
+            self.keys.not_countable()
 
     def daemon_lost(self) -> None:
         """The daemon was killed: its counts are gone."""
