@@ -15,6 +15,10 @@ from vncproxy.observe.log_throttle import LogThrottle
 
 _log = structlog.get_logger("vncproxy.tasks")
 
+TIMER_EARLY_S = 0.002
+"""uvloop's timers go by whole milliseconds of a clock that it reads once in a turn. What comes so
+much too early is due: its timer would be set once more, for nearly every keepalive and ping."""
+
 _T = TypeVar("_T")
 
 

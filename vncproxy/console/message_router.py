@@ -40,6 +40,7 @@ from vncproxy.rfb.screen_state import ScreenState
 from vncproxy.rfb.server_events import RawStarted, RectangleReceived, ServerEvent, StreamBroken
 from vncproxy.rfb.update_writer import UpdateWriter
 from vncproxy.rfb.viewer_messages import server_init
+from vncproxy.tasks import TIMER_EARLY_S
 from vncproxy.websocket.frames import Slice
 
 FENCE_REQUEST = 1 << 31
@@ -48,11 +49,6 @@ RECORDED_PREFIX = "[recorded] "
 """Before the desktop's name, as viewers without a page see it while anything is recorded."""
 UPSTREAM_QUEUE_BYTES = 256 * 1024
 """More input than this waiting for the upstream, and the viewers are read no further."""
-
-
-_EARLY_S = 0.002
-"""uvloop's timers go by whole milliseconds of a clock that it reads once in a turn. One that comes
-so much too early would be set once more, for nearly every keepalive."""
 LINK_PAUSE_BYTES = 512 * 1024
 """If so much waits for each viewer, more needn't be read of the upstream: the system's own buffers
 keep the line full meanwhile."""
@@ -601,7 +597,7 @@ class MessageRouter:
 
     def _act(self) -> None:
         now, next_at = time.monotonic(), self._keepalive.next_at
-        is_due = next_at is not None and now >= next_at - _EARLY_S
+        is_due = next_at is not None and now >= next_at - TIMER_EARLY_S
         if is_due and self.shared_screen is not None:
             memory = self.shared_screen.memory
             message = self._keepalive.message(memory.width, memory.height)

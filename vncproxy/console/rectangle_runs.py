@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb import viewer_messages
 from vncproxy.rfb.server_events import (
+    RECTANGLE_HEADER,
     RawEnded,
     RawReceived,
     RawStarted,
@@ -25,7 +26,6 @@ from vncproxy.rfb.tight_streams import STEP_BYTES, FreshStreams, InflatedTight
 
 _SMALL_BYTES = 8 << 10
 """A Raw rectangle of so many pixels' bytes is rather copied than cut through."""
-_HEADER_BYTES = 12
 _WITHOUT_STREAMS = frozenset({enc.COPY_RECT, enc.RRE, enc.HEXTILE})
 """Encodings of which nothing has to be known; Tight's rectangles have a layout besides."""
 
@@ -117,7 +117,7 @@ class RectangleRun:
             for place, rect in enumerate(self.rects):
                 if rect.tight is not None:
                     data = streams.data(rect.data, rect.tight, self._pixels[place])
-                    wires[place] = wires[place][:_HEADER_BYTES] + data
+                    wires[place] = wires[place][: RECTANGLE_HEADER.size] + data
             self._restarted = Wires(wires)
         return self._restarted
 

@@ -14,7 +14,8 @@ from msgspec import Struct
 from vncproxy.rfb.encodings import PICTURE, RAW
 from vncproxy.rfb.tight import TightLayout
 
-_RECTANGLE = struct.Struct(">HHHHi")
+RECTANGLE_HEADER = struct.Struct(">HHHHi")
+"""x, y, width, height, encoding. Source: RFC 6143, section 7.6.1."""
 _IDLE_BYTES = 8 << 10
 
 
@@ -78,7 +79,8 @@ class RectangleReceived(Event, frozen=True):
         """The rectangle as on the wire: 12-byte header and data."""
         return (
             self.wire
-            or _RECTANGLE.pack(self.x, self.y, self.width, self.height, self.encoding) + self.data
+            or RECTANGLE_HEADER.pack(self.x, self.y, self.width, self.height, self.encoding)
+            + self.data
         )
 
 
@@ -98,7 +100,7 @@ class RawStarted(Event, frozen=True):
     @property
     def header_bytes(self) -> bytes:
         """The 12 bytes before the pixels."""
-        return _RECTANGLE.pack(self.x, self.y, self.width, self.height, RAW)
+        return RECTANGLE_HEADER.pack(self.x, self.y, self.width, self.height, RAW)
 
 
 class Enclosed(Protocol):

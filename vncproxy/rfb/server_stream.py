@@ -31,6 +31,7 @@ from vncproxy.rfb.hextile import HextileWalk
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.safe_text import NAME_MAX_BYTES
 from vncproxy.rfb.server_events import (
+    RECTANGLE_HEADER,
     AudioReceived,
     BellRung,
     ColourMapSet,
@@ -58,13 +59,12 @@ _INFLATED_WORK_BYTES = 2 << 10
 _TILES_OF_WORK = 16
 _WALK_BYTES = 4 << 10
 _UPDATE_BYTES = 4
-_RECTANGLE_BYTES = 12
+_RECTANGLE_BYTES = RECTANGLE_HEADER.size
 _AUDIO_HEADER_BYTES = 8
 _CUT_TEXT_HEADER_BYTES = 8
 _NAME_BYTES = 4 + NAME_MAX_BYTES
 _U16 = struct.Struct(">H")
 _U32 = struct.Struct(">I")
-_RECTANGLE = struct.Struct(">HHHHi")
 
 _Buffer = bytes | memoryview
 
@@ -251,7 +251,7 @@ class ServerStream:
     def _rectangle(self, buffer: _Buffer, at: int, end: int) -> int:
         if end - at < _RECTANGLE_BYTES:
             return -_RECTANGLE_BYTES
-        header = _RECTANGLE.unpack_from(buffer, at)
+        header = RECTANGLE_HEADER.unpack_from(buffer, at)
         x, y, width, height, encoding = header
         start = at + _RECTANGLE_BYTES
         if encoding == LAST_RECT:
@@ -328,7 +328,7 @@ class ServerStream:
                 return stop
             if end - stop < _RECTANGLE_BYTES or self._work >= self._most_work:
                 return stop
-            header = x, y, width, height, encoding = _RECTANGLE.unpack_from(buffer, stop)
+            header = x, y, width, height, encoding = RECTANGLE_HEADER.unpack_from(buffer, stop)
             if encoding != TIGHT or x + width > self.width or y + height > self.height:
                 # For `_rectangle` to say what it is.
                 return stop

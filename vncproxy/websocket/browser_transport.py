@@ -16,6 +16,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from vncproxy.errors import CloseCode, CloseReason, Side
+from vncproxy.tasks import TIMER_EARLY_S
 from vncproxy.websocket.frame_dispatcher import FrameDispatcher
 from vncproxy.websocket.frames import (
     Broken,
@@ -39,8 +40,6 @@ _log = structlog.get_logger("vncproxy.viewer")
 MESSAGE_MAX_BYTES = 2 * 1024 * 1024
 """A viewer's longest messages of RFB are a clipboard's, of a little more than 1 MiB."""
 _SEC_WEBSOCKET = ("key", "version", "protocol", "extensions")
-_EARLY_S = 0.002
-"""uvloop's timers, by whole milliseconds, come so much too early at most: not set anew for that."""
 _NO_CODE = 1005
 """A close frame without a code. Source: RFC 6455, section 7.4.1."""
 _PROTOCOL_ERROR = 1002
@@ -357,7 +356,7 @@ class BrowserTransport(FlowControlled, asyncio.Protocol):
         # What it sends while it isn't read doesn't show.
         if self._has_received or not self._is_reading:
             rest_s = self._ping_interval_s - since_s
-            if rest_s > _EARLY_S:
+            if rest_s > TIMER_EARLY_S:
                 self._after(rest_s, self._ping)
             else:
                 self._ping()
